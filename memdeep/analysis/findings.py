@@ -211,11 +211,12 @@ def _growth(ground: Ground) -> list[Finding]:
     A phase that repeats ends with its last repeat: what a later repeat freed was not kept.
     """
     kept: dict[int, list[Lifetime]] = {}
-    mappings = ground.resident.mapping_nodes
     ends = judged_at(ground.phases)
     for life in ground.heap.lifetimes:
         home = ground.home(life)
-        if home is not None and outlives(life, ends[home]) and life.node not in mappings:
+        if home is None or not outlives(life, ends[home]):
+            continue
+        if not ground.resident.is_mapping(life, ends[home]):
             kept.setdefault(home, []).append(life)
     replaced = Replaced(ground.heap, ground.phases, ground.charging)
     found = [

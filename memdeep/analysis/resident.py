@@ -31,6 +31,9 @@ from memdeep.model.sums import by_stack
 
 WORTH_READING_BYTES = 4 << 20  # while the RSS moved by less, no reading was worth it
 
+MIN_COPIED_BYTES = 1 << 20
+COPIED_BYTES, COPIED_SHARE = 16 << 20, 0.1  # of a mapping: either is more than a reservation has
+
 # What these modules map is never a process's own; what is its own they ask malloc for.
 _MAPPERS = (
     "/multiprocessing/shared_memory.py",
@@ -281,17 +284,37 @@ class ResidentHeap:
         )
         return {stack.node: stack.bytes for stack in both}
 
-    @cached_property
+    @property
     def mapping_nodes(self) -> frozenset[int]:
-        """The stacks that map files or shared memory, which the trace counts as heap."""
-        found = set()
+        """The stacks that map files or shared memory, which the trace counts as heap.
+
+        Not those of whose pages the process has copies of its own, since it wrote to them.
+        """
+        return self._mappings[0]
+
+    def is_mapping(self, life: Lifetime, end: int) -> bool:
+        """Tell whether bytes map a file or shared memory, and are hardly copied at ``end``."""
+        mapping, copied = self._mappings
+        if life.node not in copied:
+            return life.node in mapping
+        idle = self.untouched_bytes([life], end, with_files=True)
+        return idle is not None and not _is_copied(life.bytes, life.bytes - idle)
+
+    @cached_property
+    def _mappings(self) -> tuple[frozenset[int], frozenset[int]]:
+        """The stacks that map, and those of whose mappings much is copied at some reading."""
+        found, copied = set(), set()
         for place, residency in enumerate(self._heap.residency):
             if residency.file or residency.shared:
-                reading = self.last(self._at[place])
+                alive = self._reading(place).alive
                 for mapped in (*residency.file, *residency.shared):
-                    if reading and 2 * mapped.mapped_bytes > reading.alive.get(mapped.node, 0):
+                    size = alive.get(mapped.node, 0)
+                    if _is_copied(size, size - mapped.mapped_bytes):
+                        copied.add(mapped.node)
+                    elif 2 * mapped.mapped_bytes > size:
                         found.add(mapped.node)
-        return frozenset(found | _mapping_in_others(self._heap.tree, found))
+        of_others = _mapping_in_others(self._heap.tree, found)
+        return frozenset((found - copied) | of_others), frozenset(copied)
 
     def untouched_bytes(
         self, lifetimes: Iterable[Lifetime], checkpoint: int, *, with_files: bool = False
@@ -345,6 +368,11 @@ class ResidentHeap:
         size = column.get(stack.node, 0)
         alive = reading.alive.get(stack.node, 0) if size else 0
         return min(stack.bytes, alive) * min(size, alive) // alive if alive else 0
+
+
+def _is_copied(size: int, own: int) -> bool:
+    """Tell whether much of a mapping is the process's own: copies of pages that it wrote to."""
+    return own >= max(MIN_COPIED_BYTES, min(COPIED_BYTES, COPIED_SHARE * size))
 
 
 def _mapping_in_others(tree: StackTree, own: Iterable[int]) -> set[int]:

@@ -469,3 +469,21 @@ def test_between_readings_shared_memory_became_resident_where_the_rss_grew() -> 
         [((0, 1), 24)],
         [((0,), 12), ((1,), 12)],
     )
+
+
+def test_copies_of_pages_of_a_file_are_told_though_most_of_it_is_only_mapped() -> None:
+    lives = [lifetime(ONE, 1, bytes=200 * MB), lifetime(TWO, 2, bytes=200 * MB)]
+    mapped = (MappedBytes(ONE, 0, 200 * MB), MappedBytes(TWO, 0, 170 * MB))
+    held = replace(
+        heap(TREE, lives, 3, peak_bytes=400 * MB),
+        residency=(reading(1, file=mapped[:1]), reading(2, file=mapped)),
+    )
+    (told,) = findings(held, steps("open", "write"), 3)
+    assert (told.kind, function(told), told.bytes_in_use) == (FindingKind.GROWTH, "two", 30 * MB)
+    later = (MappedBytes(ONE, 0, 160 * MB),)
+    held = replace(
+        heap(TREE, lives[:1], 3, peak_bytes=200 * MB),
+        residency=(reading(1, file=mapped[:1]), reading(2, file=later)),
+    )
+    (told,) = findings(held, steps("open", "write"), 3)
+    assert (told.kind, told.phase, told.bytes) == (FindingKind.TOUCHED, 1, 40 * MB)
