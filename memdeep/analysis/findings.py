@@ -11,12 +11,12 @@ from memdeep.analysis.advice.judges import advise, as_traced
 from memdeep.analysis.advice.patterns import TellingCalls
 from memdeep.analysis.beyond_heap import beyond_heap, in_pool, pool_of
 from memdeep.analysis.callers import callers
-from memdeep.analysis.charges import Charge, charges, judged_at, outlives
+from memdeep.analysis.charges import ByHome, Charge, charges, judged_at, outlives
 from memdeep.analysis.charging import Charging
 from memdeep.analysis.culprits import ChargedLines
 from memdeep.analysis.earlier import Replaced
 from memdeep.analysis.freed import alive_and_freed, first_calls, outlived_bytes
-from memdeep.analysis.ground import ALL_SEEN, Ground, Seen
+from memdeep.analysis.ground import ALL_SEEN, Ground, Seen, outside
 from memdeep.analysis.moved import Rooms
 from memdeep.analysis.reserved import by_line_in_use, highest_peak, is_reservation, peak_in_use
 from memdeep.analysis.resident import ResidentHeap
@@ -228,7 +228,7 @@ def _growth(ground: Ground) -> list[Finding]:
     ]
     found.sort(key=lambda item: (item[1].bytes_in_use, item[1].bytes), reverse=True)
     found = found[:MAX_FINDINGS]
-    totals = _kept_bytes(ground, [charge for charge, _ in found])
+    totals = _kept_bytes(ground, [charge for charge, _ in found], kept)
     return [
         replace(
             _growth_finding(
@@ -240,17 +240,28 @@ def _growth(ground: Ground) -> list[Finding]:
     ]
 
 
-def _kept_bytes(ground: Ground, charges: Sequence[Charge]) -> list[int]:
+def _kept_bytes(ground: Ground, charges: Sequence[Charge], kept: ByHome) -> list[int]:
     """Return all that the phases of each charge allocated and that was alive at its end.
 
-    A phase knows it of itself, unless not all of it was traced.
+    A phase knows it of itself, unless not all of it was traced. Of phases of several threads each
+    has only a part of what was allocated in it: of these ``kept`` tells, by the innermost phase.
     """
     known: dict[tuple[int, ...], int] = {}
     unknown: dict[tuple[int, ...], Sequence[Stretch]] = {}
-    for places in (charge.places for charge in charges):
+    for charge in charges:
+        places = charge.places
         phases = [ground.phases[place] for place in places]
         if len(phases) == 1 and phases[0].heap is not None:
             known[places] = phases[0].heap.kept_bytes
+        elif not ground.charging.partial.isdisjoint(places):
+            within = frozenset(places)
+            inside = [
+                home
+                for home in kept
+                if not within.isdisjoint((home, *outside(ground.phases, home)))
+            ]
+            lives = chain.from_iterable(kept[home] for home in inside)
+            known[places] = sum(life.bytes for life in lives if outlives(life, charge.end))
         else:
             stretches = [stretch for phase in phases for stretch in phase.outline.stretches]
             unknown[places] = sorted(stretches, key=lambda stretch: stretch.end)

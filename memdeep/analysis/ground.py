@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from memdeep.analysis.advice.case import Case
 from memdeep.analysis.advice.patterns import TellingCalls
@@ -91,3 +91,11 @@ class Ground:
         """Return a finding before it is judged."""
         heap, lines, telling = self.heap, self.lines, self.telling
         return Case(heap, lines, telling, phases, culprit, stacks, lifetimes, holders)
+
+
+def outside(phases: Sequence[Phase], place: int) -> Iterator[int]:
+    """Yield the phases around one, innermost first."""
+    parent = phases[place].outline.parent
+    while parent is not None:
+        yield parent
+        parent = phases[parent].outline.parent

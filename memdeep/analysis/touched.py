@@ -7,12 +7,12 @@ what it has reserved, the line that reserved it is not the one that uses it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 from typing import NamedTuple
 
 from memdeep.analysis.charges import Charge, charges
-from memdeep.analysis.ground import Ground
+from memdeep.analysis.ground import Ground, outside
 from memdeep.analysis.resident import Change, Reading, ResidentHeap
 from memdeep.model import Advice, Culprit, FindingKind, Lifetime, Phase, StackBytes, Stretch
 from memdeep.model.sums import by_stack
@@ -128,20 +128,12 @@ def _apart(phases: Sequence[Phase]) -> Iterable[int]:
         around = {parent for parent in inside if parent is not None}
         if not around:
             return chosen
-        chosen = {place for place in chosen | around if around.isdisjoint(_outside(phases, place))}
+        chosen = {place for place in chosen | around if around.isdisjoint(outside(phases, place))}
 
 
 def _in_order(phases: Sequence[Phase], places: Iterable[int]) -> list[tuple[Stretch, int]]:
     stretches = ((one, place) for place in places for one in phases[place].outline.stretches)
     return sorted(stretches, key=lambda item: (item[0].start, item[0].end))
-
-
-def _outside(phases: Sequence[Phase], place: int) -> Iterator[int]:
-    """Yield the phases around one, innermost first."""
-    parent = phases[place].outline.parent
-    while parent is not None:
-        yield parent
-        parent = phases[parent].outline.parent
 
 
 def _became_resident(

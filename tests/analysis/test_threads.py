@@ -340,3 +340,15 @@ def test_without_names_of_threads_all_is_as_with_one_thread(
     one = [replace(point, thread=MAIN_THREAD) for point in points]
     without, named = (outline(each, died=False).phases for each in (unnamed, one))
     assert [replace(item, threads=()) for item in named] == list(without)
+
+
+def test_the_share_of_a_line_is_of_what_the_threads_of_its_phases_allocated() -> None:
+    names = ("A", "B", "helper")
+    stacks, nodes = tree(*([thread_root(name), frame("work")] for name in names))
+    points = steps("a+t1 b+t2 h+t3 a.p a-t1 b-t2 h-t3")
+    lives = [
+        lifetime(node, 4, bytes=size * MB) for node, size in zip(nodes, (4, 5, 6), strict=True)
+    ]
+    made_of_all = analysed(run(checkpoints=points), stacks, lives)
+    (found,) = [one for one in made_of_all.findings if one.kind is FindingKind.GROWTH]
+    assert (found.pattern, found.bytes // MB, found.share) == ("t*", 15, 1.0)
