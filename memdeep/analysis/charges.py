@@ -17,6 +17,7 @@ from memdeep.rundir import labels
 
 MAX_SHARE = 0.5  # of the bytes of a line in several phases; with more, the one phase is named
 MANY = 8  # phases of any names, or as many patterns: a few steps are told one by one
+MAX_SHARE_OF_MANY = 0.25  # of the bytes of a line in these: what they have in common is little
 WITHIN = " › "  # between the patterns of phases that nest
 
 ByHome = Mapping[int, Sequence[Lifetime]]  # the innermost phase, and what was allocated in it
@@ -166,18 +167,18 @@ def _joined(
     others = by_insides.pop(frozenset(), [])
     found: list[_Group] = []
     for groups in (list(like), *by_insides.values()):
-        one, rest = _as_one(groups, inside, MIN_ALIKE)
+        one, rest = _as_one(groups, inside, MIN_ALIKE, MAX_SHARE)
         found += one
         others += rest
-    one, rest = _as_one(others, inside, MANY)
+    one, rest = _as_one(others, inside, MANY, MAX_SHARE_OF_MANY)
     return [*found, *one, *(group for group in rest if len(group[1]) > 1)]
 
 
 def _as_one(
-    groups: Sequence[_Group], inside: Mapping[int, ByHome], least: int
+    groups: Sequence[_Group], inside: Mapping[int, ByHome], least: int, most: float
 ) -> tuple[list[_Group], list[_Group]]:
     """Join ``groups``, without those that lead, if ``least`` are left; return the others too."""
-    even = set(_none_leads({group: _size(group[1], inside) for group in groups}))
+    even = set(_none_leads({group: _size(group[1], inside) for group in groups}, most))
     if len(even) < least:
         return [], list(groups)
     joined = [group for group in groups if group in even]
@@ -200,11 +201,11 @@ def _size(places: Sequence[int], inside: Mapping[int, ByHome]) -> int:
     return sum(life.bytes for place in places for lives in inside[place].values() for life in lives)
 
 
-def _none_leads(sizes: Mapping[_Key, int]) -> list[_Key]:
-    """Return the keys without each that has more than its share of what it and the rest have."""
+def _none_leads(sizes: Mapping[_Key, int], most: float = MAX_SHARE) -> list[_Key]:
+    """Return the keys without each that has more than ``most`` of what it and the rest have."""
     left = sorted(sizes, key=lambda key: sizes[key])
     total = sum(sizes.values())
-    while left and sizes[left[-1]] > MAX_SHARE * total:
+    while left and sizes[left[-1]] > most * total:
         total -= sizes[left.pop()]
     return left
 
