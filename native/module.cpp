@@ -643,15 +643,18 @@ PyObject* at_peaks(PyObject* self, PyObject* args) {
   }
   const Replay& replayed = *object(self)->replay;
   if (!require(nodes.size >= replayed.sites.size(), "a site has no node")) return nullptr;
-  std::vector<memdeep::Alive> found;
-  auto work = [&](Replay& replay) {
-    memdeep::AliveSums sums(span(nodes.items + 1, nodes.size - 1));
-    for (uint32_t segment : segments) {
-      found.push_back(replay.at_peak(segment, nodes.items, sums));
-    }
-  };
-  if (!run(self, work)) return nullptr;
-  return list(found, [](const memdeep::Alive& alive) { return columns_of(alive); });
+  // One after the other: all at once would be there twice while Python's columns are made of them.
+  std::unique_ptr<memdeep::AliveSums> sums;
+  if (!run(self, [&](Replay&) {
+        sums = std::make_unique<memdeep::AliveSums>(span(nodes.items + 1, nodes.size - 1));
+      })) {
+    return nullptr;
+  }
+  return list(segments, [&](uint32_t segment) -> PyObject* {
+    memdeep::Alive alive;
+    auto work = [&](Replay& replay) { alive = replay.at_peak(segment, nodes.items, *sums); };
+    return run(self, work) ? columns_of(alive) : nullptr;
+  });
 }
 
 PyObject* weighty(PyObject* self, PyObject* args) {

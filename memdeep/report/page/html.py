@@ -46,7 +46,7 @@ MOST_WITHIN_BYTES = 1 << 20
 HEIGHT_PX = 640
 
 _UNREAD = re.compile(r"^(?: *(?://.*)?\n)* *| +// [^'\"`\n]*$", re.MULTILINE)
-_SCRIPT, _END = "<script>", "</script>"
+_SCRIPT, _END = b"<script>", b"</script>"
 
 
 def encode(report: Report, options: ReportOptions = DEFAULTS) -> Iterator[bytes]:
@@ -95,13 +95,14 @@ def render(
     environment.globals.update(
         t=speech.text, ta=speech.attribute, named=speech.name, verbatim=_verbatim
     )
-    html = environment.get_template(template).render(
+    pieces = environment.get_template(template).generate(
         page=page,
         languages=[(language.code, language.tag) for language in languages],
         words_json=_script_safe({item.code: item.script_words(groups) for item in languages}),
         policy_place=POLICY_PLACE,
     )
-    return _with_size(_with_script_hashes(html).encode("utf-8", "replace"))
+    # As text, each piece would take up to four times its size in UTF-8.
+    return _with_size(_with_script_hashes(b"".join(p.encode("utf-8", "replace") for p in pieces)))
 
 
 class ToShow(Protocol):
@@ -189,19 +190,19 @@ def _with_size(html: bytes) -> bytes:
     return html.replace(place, units.size(len(about)).encode())
 
 
-def _with_script_hashes(html: str) -> str:
+def _with_script_hashes(html: bytes) -> bytes:
     """Let the Content-Security-Policy in ``html`` allow its own scripts alone (CSP 3, 2.3.1)."""
     hashes = " ".join(
-        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+        f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'"
         for script in _scripts(html)
     )
-    return html.replace(POLICY_PLACE, hashes, 1)
+    return html.replace(POLICY_PLACE.encode(), hashes.encode(), 1)
 
 
-def _scripts(html: str) -> Iterator[str]:
+def _scripts(html: bytes) -> Iterator[bytes]:
     """Yield the content of each script, in order."""
-    _, found, rest = html.partition(_SCRIPT)
-    while found:
-        script, _, rest = rest.partition(_END)
-        yield script
-        _, found, rest = rest.partition(_SCRIPT)
+    start = html.find(_SCRIPT)
+    while start >= 0:
+        end = html.find(_END, start)
+        yield html[start + len(_SCRIPT) : end]
+        start = html.find(_SCRIPT, end)

@@ -73,41 +73,37 @@ def encode(report: Report, folded: FoldedHeap, lines: LineBytes, editor: str) ->
     index = _Index(report, folded, lines)
     lifetimes = folded.lifetimes.columns_by_node()
     charged = lines.lifetimes.columns_by_node()
-    blocks: dict[str, Json] = {
-        "lifetimes": {"node": _steps(index.nodes(lifetimes[0])), **_lives(*lifetimes[1:])},
-        "lines": {"line": charged[0], **_lives(*charged[1:])},
-        "sources": _sources(report, index),
+    # Each is packed as soon as it is made: as lists of Python's numbers it is many times as large.
+    blocks = {
+        "lifetimes": pack({"node": _steps(index.nodes(lifetimes[0])), **_lives(*lifetimes[1:])}),
+        "lines": pack({"line": charged[0], **_lives(*charged[1:])}),
+        "sources": pack(_sources(report, index)),
     }
     if folded.transients is not None and lines.transients is not None:
         node, segment, _, size, count = _columns(folded.transients, 5)
         line, line_segment, _, line_size, line_count = _columns(lines.transients, 5)
-        blocks["transients"] = {
+        transients = {
             "node": index.nodes(node),
             "segment": segment,
             **_held(size, count),
             "lines": {"line": line, "segment": line_segment, **_held(line_size, line_count)},
         }
+        blocks["transients"] = pack(transients)
     if folded.largest is not None:
         node, born, died, size = _columns(folded.largest, 4)
-        blocks["largest"] = {
-            "node": index.nodes(node),
-            "born": born,
-            "died": _deaths(died),
-            "bytes": size,
-        }
+        largest = {"node": index.nodes(node), "born": born, "died": _deaths(died), "bytes": size}
+        blocks["largest"] = pack(largest)
     for place, (stacks, by_line) in enumerate(zip(folded.peaks, lines.peaks, strict=True)):
         if stacks is not None and by_line is not None:
             node, *held = _columns(stacks, 3)
             line, *line_held = _columns(by_line, 3)
-            blocks[f"peak-{place}"] = {
-                "node": index.nodes(node),
-                **_held(*held),
-                "lines": {"line": line, **_held(*line_held)},
-            }
-    blocks |= holders.encode(report, index.charged)
+            peak = {"node": index.nodes(node), **_held(*held)}
+            blocks[f"peak-{place}"] = pack({**peak, "lines": {"line": line, **_held(*line_held)}})
+    for name, fields in holders.encode(report, index.charged).items():
+        blocks[name] = pack(fields)
     # The core comes last: only now all strings, frames and nodes have their places.
-    blocks["core"] = _core(report, folded, lines, index, editor)
-    return {name: pack(fields) for name, fields in blocks.items()}
+    blocks["core"] = pack(_core(report, folded, lines, index, editor))
+    return blocks
 
 
 def unpack(block: str) -> Json:
