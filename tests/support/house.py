@@ -43,6 +43,9 @@ class House:
         self._sources = {name: path.read_text("utf-8") for name, path in self._paths.items()}
         self._trees = {name: ast.parse(source) for name, source in self._sources.items()}
         self._imports = {name: frozenset(self._imported(name)) for name in self._trees}
+        self._own_imports = {
+            name: frozenset(map(self._own, full)) - {""} for name, full in self._imports.items()
+        }
 
     def modules(self) -> list[str]:
         return list(self._paths)
@@ -63,9 +66,9 @@ class House:
         """
         return self._imports[module]
 
-    def own_imports(self, module: str) -> set[str]:
+    def own_imports(self, module: str) -> frozenset[str]:
         """The modules of the package among them, without its name."""
-        return {self._own(full) for full in self.imports(module)} - {""}
+        return self._own_imports[module]
 
     def importers(self, module: str) -> list[str]:
         return [other for other in self.modules() if module in self.own_imports(other)]

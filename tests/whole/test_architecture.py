@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
-import pytest
 from house import PACKAGE, House
 
 HOUSE = House(PACKAGE)
+SPLINTERS = frozenset(HOUSE.splinters())
 MAX_LINES = 500
 
 # For each room: what it may import from memdeep beside itself. Imports within functions and for
@@ -175,11 +175,26 @@ SMALL: dict[str, str] = {
 }
 
 
+def of_each_module(law: Callable[[str], None]) -> Callable[[], None]:
+    """Make a test of a law of modules: one for all of them, which tells of each that breaks it."""
+
+    def test() -> None:
+        broken = []
+        for module in HOUSE.modules():
+            try:
+                law(module)
+            except AssertionError as error:
+                broken.append(str(error))
+        assert not broken, "\n".join(broken)
+
+    return test
+
+
 def lies_in(name: str, rooms: Collection[str]) -> bool:
     return any(name == room or name.startswith(f"{room}.") for room in rooms)
 
 
-@pytest.mark.parametrize("module", HOUSE.modules())
+@of_each_module
 def test_a_module_imports_only_what_its_room_may(module: str) -> None:
     room = module.partition(".")[0]
     assert room in MAY_IMPORT, f"{module} lies in no room"
@@ -188,7 +203,7 @@ def test_a_module_imports_only_what_its_room_may(module: str) -> None:
         assert lies_in(name, granted), f"{module} imports {name}"
 
 
-@pytest.mark.parametrize("module", HOUSE.modules())
+@of_each_module
 def test_a_module_imports_nothing_across_a_wall(module: str) -> None:
     for room, others in WALLS:
         if lies_in(module, {room}):
@@ -201,7 +216,7 @@ def test_a_module_imports_nothing_across_a_wall(module: str) -> None:
             assert not crosses, f"{module} imports {name}"
 
 
-@pytest.mark.parametrize("module", HOUSE.modules())
+@of_each_module
 def test_a_module_knows_only_the_libraries_it_is_there_for(module: str) -> None:
     known = {name for room, names in KNOWS.items() if lies_in(module, {room}) for name in names}
     for name in HOUSE.imports(module):
@@ -214,12 +229,12 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     assert HOUSE.cycles() == []
 
 
-@pytest.mark.parametrize("module", HOUSE.modules())
+@of_each_module
 def test_a_module_says_what_it_owns_and_is_neither_large_nor_a_splinter(module: str) -> None:
     assert ast.get_docstring(HOUSE.tree(module)), f"{module} has no docstring"
     lines, users = HOUSE.lines(module), HOUSE.importers(module)
     assert lines <= MAX_LINES, f"{module} is too long"
-    is_splinter = module in HOUSE.splinters()
+    is_splinter = module in SPLINTERS
     assert is_splinter == (module in SMALL), f"{module} has {lines} lines and serves {users}"
 
 
@@ -236,7 +251,7 @@ def test_subpackages_hold_no_code_of_their_own() -> None:
             assert path.read_text("utf-8") == ""
 
 
-@pytest.mark.parametrize("module", HOUSE.modules())
+@of_each_module
 def test_frozen_data_classes_are_made_the_quick_way(module: str) -> None:
     for node in ast.walk(HOUSE.tree(module)):
         if isinstance(node, ast.ClassDef):
@@ -244,7 +259,7 @@ def test_frozen_data_classes_are_made_the_quick_way(module: str) -> None:
             assert not any("frozen=True" in one for one in made), f"{module} has no `@frozen`"
 
 
-@pytest.mark.parametrize("module", HOUSE.modules())
+@of_each_module
 def test_only_the_command_line_prints_and_exits(module: str) -> None:
     if lies_in(module, {"cli", "__main__"}):
         return

@@ -114,20 +114,20 @@ def test_working_directory_with_a_main(places: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "words"),
     [
-        ("-X", "dev", "-W", "error", "-O"),
-        ("-Xutf8", "-Wdefault", "-Wignore::UserWarning", "-OO"),
-        ("-I",),
-        ("-E", "-s"),
-        ("-u", "-B", "-b"),
-        ("-Xfaulthandler", "-Xno_debug_ranges", "-Xpycache_prefix=elsewhere"),
-        ("--check-hash-based-pycs", "always", "-q"),
-        pytest.param(("-P",), marks=SINCE_3_11),
+        (("-X", "dev", "-W", "error", "-O"), ("state.py", "-X")),
+        (("-Xutf8", "-Wdefault", "-Wignore::UserWarning", "-OO"), ("-m", "state")),
+        (("-I",), ("folder",)),
+        (("-I",), ("-m", "state")),
+        (("-E", "-s"), ("-",)),
+        (("-u", "-B", "-b"), ("-m", "state")),
+        (("-Xfaulthandler", "-Xno_debug_ranges", "-Xpycache_prefix=elsewhere"), ("state.py",)),
+        (("--check-hash-based-pycs", "always", "-q"), ("folder",)),
+        pytest.param(("-P",), ("-",), marks=SINCE_3_11),
+        pytest.param(("-P",), ("state.py",), marks=SINCE_3_11),
     ],
-    ids=" ".join,
 )
-@pytest.mark.parametrize("words", [("state.py", "-X"), ("-m", "state"), ("folder",), ("-",)])
 def test_options_of_the_interpreter_are_handed_on(
     places: Path, words: tuple[str, ...], options: tuple[str, ...]
 ) -> None:
