@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Fuzzes the replay, and its saved states, for FUZZ_SECONDS each (default: 60), from captures made on
-# the spot. With clang it is libFuzzer; with another compiler, a driver that mutates them.
+# Fuzzes the replay, its saved states and the walk of objects for FUZZ_SECONDS (default: 60), side by
+# side, from captures made on the spot. With clang it is libFuzzer; with another compiler, a driver
+# that mutates them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${1:-python3}
@@ -8,6 +9,10 @@ seconds=${FUZZ_SECONDS:-60}
 place=build/fuzz
 mkdir -p "$place/seeds" "$place/states"
 
+if ! command -v clang++ >/dev/null && ! command -v "${CXX:-g++}" >/dev/null; then
+    echo "There is no C++ compiler: there is nothing to fuzz."
+    exit
+fi
 "$python" tests/support/fuzz_seeds.py "$place/seeds" "$place/states"
 flags=(-std=c++17 -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -I native)
 
@@ -21,22 +26,26 @@ fuzz() {
         "$place/$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 \
             -malloc_limit_mb=512 -max_len=65536 -print_final_stats=1 -artifact_prefix="$place/" \
             "$place/corpus-$name" "$seeds"
-    elif command -v "${CXX:-g++}" >/dev/null; then
+    else
         "${CXX:-g++}" "${flags[@]}" -DSTANDALONE -fsanitize=address,undefined "$@" \
             -o "$place/$name"
         FUZZ_SECONDS=$seconds "$place/$name" "$seeds"/*
-    else
-        echo "There is no C++ compiler: there is nothing to fuzz."
-        exit
     fi
 }
-fuzz fuzz "$place/seeds" native/fuzz.cpp native/merge.cpp
-fuzz fuzz_state "$place/states" native/fuzz_state.cpp native/merge.cpp native/state.cpp
 
 # What the walk of objects does with a graph; the files it leaves must be read.
-[ "$(uname)" = Linux ] || exit 0
-rm -rf "$place/graphs" && mkdir "$place/graphs"
-"${CXX:-g++}" "${flags[@]}" -DMEMDEEP_CHECKED -fsanitize=address,undefined \
-    native/fuzz_holders.cpp -o "$place/fuzz_holders"
-FUZZ_SECONDS=$seconds "$place/fuzz_holders" "$place/graphs"
-"$python" tests/support/graph_files.py "$place/graphs"
+walk() {
+    rm -rf "$place/graphs" && mkdir "$place/graphs"
+    "${CXX:-g++}" "${flags[@]}" -DMEMDEEP_CHECKED -fsanitize=address,undefined \
+        native/fuzz_holders.cpp -o "$place/fuzz_holders"
+    FUZZ_SECONDS=$seconds "$place/fuzz_holders" "$place/graphs"
+    "$python" tests/support/graph_files.py "$place/graphs"
+}
+
+trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
+fuzz fuzz "$place/seeds" native/fuzz.cpp native/merge.cpp &
+fuzz fuzz_state "$place/states" native/fuzz_state.cpp native/merge.cpp native/state.cpp &
+[ "$(uname)" != Linux ] || walk &
+for part in $(jobs -p); do
+    wait "$part"
+done
