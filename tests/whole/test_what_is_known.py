@@ -532,7 +532,7 @@ def test_what_threads_ask_for_and_write_is_not_used_later(told: Told) -> None:
     assert "for the first time" not in said
     assert all(one["kind"] != "reserved" for one in report["findings"])
     unused = [one["fate"]["unused_bytes"] for one in report["findings"] if one["fate"]]
-    assert max(unused, default=0) < 2 * MB  # the last of Python's arenas may be used in part
+    assert max(unused, default=0) < 4 * MB  # the last arenas may be used in part
     rows = [one for one in report["phases"] if one["name"] == "job"]
     for row in rows:
         ends = row["heap_start_bytes"], row["heap_end_bytes"]
