@@ -22,9 +22,10 @@
 
 namespace memdeep {
 
-// Raise it with every change of what any `visit` lists, of the order or width of that, and of what the
-// figures mean: a state of another version is refused, never guessed.
-constexpr uint32_t kStateVersion = 3;
+// Raise it with every change of what any `visit` lists, of the order or width of that, of what the
+// figures mean, and of the ranges that looks ask about: a state of another version is refused, never
+// guessed.
+constexpr uint32_t kStateVersion = 4;
 
 // A member that no `visit` lists would be lost: whoever changes these sizes has looked for it there.
 #if defined(__GLIBCXX__) && defined(__LP64__) && !defined(_GLIBCXX_DEBUG)

@@ -194,7 +194,8 @@ def _divided(mapping: mappings.Mapping) -> Iterator[Piece]:
     """Divide ``mapping`` where its samples change.
 
     What is resident of it is all of the pieces in which each sample is, then of those in which most
-    are, and only what is left of those in which none is.
+    are, and only what is left of those in which none is. Saved states have the answers to these
+    pieces: with other ones raise their version (native/state.hpp).
     """
     own, mapped = mapping.anonymous_bytes, mapping.mapped_bytes
     runs = _runs(mapping.samples)
