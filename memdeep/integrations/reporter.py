@@ -161,9 +161,21 @@ def report(path: str, tests: list[str], judged: Mapping[str, Any]) -> dict[str, 
         pages.append(language.say("pytest.worker", number=len(pages), path=str(of_worker["html"])))
     problems = [plain(problem) for problem in sentences.problems(made, language)]
     return {
-        "told": [*head, *rows, *pages],
+        "told": [*head, *rows, *_unknown(tests, known, language), *pages],
         "problems": problems,
     }
+
+
+def _unknown(tests: list[str], known: list[Any], language: Language) -> list[str]:
+    """Return the line on tests whose figures are not known: any of them may have moved most."""
+    from memdeep.text.safe import plain
+
+    names = {name for name, *_ in known}
+    unknown = [plain(name) for name in tests if name not in names]
+    if not unknown:
+        return []
+    shown = [*unknown[:MOST], *(["…"] if len(unknown) > MOST else [])]
+    return [language.say("pytest.unknown", n=len(unknown), names=", ".join(shown))]
 
 
 def _write_facts(run_dir: RunDirectory, words: list[str], name: str) -> None:

@@ -125,6 +125,11 @@ def test_a_test_over_a_limit_fails_with_the_line(tmp_path: Path) -> None:
     assert "A test has no limit max_grwth" in done.failures["test_misspelt"]
     assert "assert 1 == 2" in done.failures["test_fails_anyway"]
     assert len([*(tmp_path / "out/tests").iterdir()]) == 5  # of those within, nothing is kept
+    # test_expected_to_exceed is judged; of one that fails by itself nothing is.
+    unknown = [line for line in done.told.splitlines() if line.startswith("Not known is what")]
+    assert unknown == ["Not known is what another test moved: test_some.py::test_fails_anyway"], (
+        done.told
+    )
 
 
 def test_limits_of_all_tests_stand_in_the_configuration(tmp_path: Path) -> None:
